@@ -195,9 +195,7 @@ def processor_clock() -> str:
     """How finely `processor_seconds` counts, as a section says it."""
     if sys.platform == "linux":
         return "Processor time is counted in nanoseconds."
-    return (
-        "Processor time is counted in hundredths of a second here: too coarse for what is compared."
-    )
+    return "Processor time is counted in hundredths of a second here, which is coarse."
 
 
 def busy_elsewhere() -> float:

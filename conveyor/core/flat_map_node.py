@@ -14,7 +14,7 @@ from conveyor.core.crashes import FRESH
 from conveyor.core.job_node import ItemFailed, JobNode, Piece, Policy, Surroundings
 from conveyor.core.kernels import give_each
 from conveyor.core.linger import Looks
-from conveyor.core.stamps import MARK, Entries, among, without_marks
+from conveyor.core.stamps import MARK, among, count_of_marks, entries_of
 from conveyor.errors import RunError
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed
@@ -122,10 +122,10 @@ class FlatMapNode(JobNode):
         return (MARK if each is MARK else next(cursor) for each in items)
 
     def piece(self, out: list[object], finished: int, extra: int) -> Piece:
-        made = without_marks(out) if self.keeps_marks else out
-        self.tally.items_out += len(made)
-        if len(made) < len(out):
-            out = Entries(out, has_marks=True)
+        marks = count_of_marks(out) if self.keeps_marks else 0
+        self.tally.items_out += len(out) - marks
+        if marks:
+            out = entries_of(out, has_marks=True)
         return (among(out, uniform) if self.has_sealed else out), finished, extra
 
     def gives_more(self, item: object, most: int, out: list[object]) -> bool:

@@ -12,9 +12,10 @@ Rule 3.  A mark that is the last of no outer origin says nothing more, and goes 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import chain, compress, islice
+from typing import Final
 
 from conveyor.core.merge_steps import Rounds, Run, Step, Turn
 from conveyor.core.stamps import (
@@ -39,9 +40,15 @@ from conveyor.items.slices import uniform
 __all__ = ["Merge"]
 
 
+NOT_SHOWN: Final = Entries(())
+NO_STAMPS: Final = range(0)
+
+
 class Merge:
     """Merges what the lanes show.
 
+    `fronts`: the stamp of the first entry of each, None if there is none; `show` gives a slice of
+    a lane that has one, and is called where it is needed: what waits for its turn is not decoded.
     `ended`: which of the lanes will show nothing more; `turn`: whose turn it is; `balanced`: each
     origin is in one lane, else it is in all of them.  `keeps_marks`: whoever takes the slice wants
     the marks that say nothing more, too.  `steps` are those that were taken.
@@ -49,19 +56,22 @@ class Merge:
 
     def __init__(
         self,
-        views: Sequence[list[object]],
+        fronts: list[int | None],
+        show: Callable[[int], list[object]],
         ended: Sequence[bool],
         turn: Turn,
         balanced: bool,
         keeps_marks: bool = False,
     ) -> None:
-        self.views = [view if isinstance(view, Entries) else Entries(view) for view in views]
-        self.columns: list[Column] = [view.stamps[-1] if view else [] for view in self.views]
+        self.fronts = fronts
+        self.show = show
+        self.views = [NOT_SHOWN] * len(fronts)
+        self.columns: list[Column] = [NO_STAMPS] * len(fronts)
         self.ended = ended
         self.turn = turn
-        self.width = 1 if balanced else len(views)
+        self.width = 1 if balanced else len(fronts)
         self.keeps_marks = keeps_marks
-        self.at = [0] * len(views)
+        self.at = [0] * len(fronts)
         self.steps: list[Step] = []
         self.parts: list[list[object]] = []  # all that were taken, one behind the other
         self.count = 0  # how many entries that is
@@ -109,7 +119,7 @@ class Merge:
         elif not self.all_speak():
             entries = list(compress(entries, self.speaks))
             stamps = tuple([list(compress(column, self.speaks)) for column in stamps])
-        made = Entries(entries[:], stamps, self.has_marks)
+        made = Entries(entries, stamps, self.has_marks)
         if len(self.kinds) > 1:
             made = Entries(among(made, uniform), stamps, self.has_marks)
         return made
@@ -177,6 +187,7 @@ class Merge:
         if room < self.width and self.count and not self.turn.lane:
             return False  # what is merged so far consists of whole rounds, and shall stay so
         if self.width > 1 and not self.turn.lane and room >= self.width and self.all_have_turn():
+            self.look_at(range(self.width))
             if all(isinstance(column, range) for column in self.columns):
                 return self.take_rounds(room // self.width)
             if groups := self.groups(room):
@@ -184,12 +195,17 @@ class Merge:
         lane = self.next_lane()
         return lane is not None and self.take_run(lane, room)
 
+    def look_at(self, lanes: Iterable[int]) -> None:
+        """Has these lanes shown, which all have an entry in front."""
+        for lane in lanes:
+            if self.views[lane] is NOT_SHOWN:
+                shown = self.show(lane)
+                assert isinstance(shown, Entries)
+                self.views[lane], self.columns[lane] = shown, shown.stamps[-1]
+
     def next_lane(self) -> int | None:
         """The lane that has the next entry; None if it has not come yet."""
-        fronts = [
-            column[at] if at < len(column) else None
-            for column, at in zip(self.columns, self.at, strict=True)
-        ]
+        fronts = self.fronts
         for lane in range(len(fronts)) if self.width == 1 else (self.turn.lane,):
             front = fronts[lane]
             if front is not None and front >> 1 == self.turn.origin:
@@ -202,8 +218,11 @@ class Merge:
         return None
 
     def take_run(self, lane: int, room: int) -> bool:
+        self.look_at((lane,))
         column, at, view = self.columns[lane], self.at[lane], self.views[lane]
         behind = min(at + room, len(column))
+        if self.width == 1 and self.count and behind < len(column):
+            return False  # it has its turn next: what is taken of a lane in part is copied twice
         if not is_one_run(column):  # what came between was given to another lane
             behind = run_end(column, at, behind)
         if self.width > 1 and column[at] != FINISH:  # behind its last entry another lane comes
@@ -211,7 +230,7 @@ class Merge:
         part = part_of(view, at, behind)
         if not self.add(part, self.outer(lane, at, behind), kinds_of([part])):
             return False
-        self.at[lane] = behind
+        self.moves((lane,), (behind,))
         self.went(Run(self.turn, lane, self.width, column[at:behind]))
         return True
 
@@ -226,8 +245,8 @@ class Merge:
 
     def all_have_turn(self) -> bool:
         """Is the origin whose turn it is in front of each lane?"""
-        fronts = zip(self.columns, self.at, strict=True)
-        return all(at < len(col) and col[at] >> 1 == self.turn.origin for col, at in fronts)
+        origin = self.turn.origin
+        return all(front is not None and front >> 1 == origin for front in self.fronts)
 
     def take_rounds(self, most: int) -> bool:
         """Takes one entry of each lane in turn, as often as that goes: each is the only one of its
@@ -245,7 +264,7 @@ class Merge:
         columns = [in_rounds(own) for own in around]
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
-        self.at = stops
+        self.moves(range(width), stops)
         self.went(Rounds(self.turn, width, rounds * width, None))
         return True
 
@@ -284,7 +303,7 @@ class Merge:
         parts = [islice(view, *own) for view, *own in zip(self.views, self.at, at, strict=True)]
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
-        self.at = at
+        self.moves(range(self.width), at)
         self.went(Rounds(self.turn, self.width, len(entries), sizes))
         return True
 
@@ -299,6 +318,13 @@ class Merge:
         self.parts.append(entries)
         self.count += len(entries)
         return True
+
+    def moves(self, lanes: Iterable[int], behind: Iterable[int]) -> None:
+        """Goes on with these lanes from there."""
+        for lane, at in zip(lanes, behind, strict=True):
+            column = self.columns[lane]
+            self.at[lane] = at
+            self.fronts[lane] = column[at] if at < len(column) else None
 
     def went(self, step: Step) -> None:
         self.has_marks = any(map(has_marks, self.views))

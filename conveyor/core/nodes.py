@@ -31,7 +31,7 @@ from conveyor.core.kernels import (
     quick_loop,
     quick_loop_of_all,
 )
-from conveyor.core.stamps import MARK, Entries, among, places_of, spread, without_marks
+from conveyor.core.stamps import MARK, Entries, among, count_of_marks, entries_of, places_of, spread
 from conveyor.core.unopened import UnopenedNode, unopened
 from conveyor.items.atoms import ATOMS
 from conveyor.items.current_item import CURRENT
@@ -141,12 +141,13 @@ class SliceNode(JobNode, ABC):
     ) -> Piece:
         """`out`, the outputs of the last `done` items, with which `finished` items of the slice are
         finished."""
-        made = without_marks(out) if self.keeps_marks else out
-        self.tally.items_out += len(made)
-        self.tally.passed += len(made)
-        self.tally.dropped += done - len(made)
-        if len(made) < len(out):
-            out = Entries(out, has_marks=True)
+        marks = count_of_marks(out) if self.keeps_marks else 0
+        made = len(out) - marks
+        self.tally.items_out += made
+        self.tally.passed += made
+        self.tally.dropped += done - made
+        if marks:
+            out = entries_of(out, has_marks=True)
         return (among(out, uniform) if sealed and not self.fused else out), finished, 0
 
     def nothing(self) -> list[object]:

@@ -18,7 +18,7 @@ Rule 5.  A commit moves the heads of several lanes.  Where that leaves each, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, cast, runtime_checkable
 
 from conveyor.core.channel import AnyOutlet, Inlet, Note, bring_to
 from conveyor.core.fused_node import FusedNode
@@ -32,6 +32,7 @@ from conveyor.core.stamps import (
     Entries,
     Stamps,
     cut,
+    entries_of,
     no_mark,
     run_of,
 )
@@ -62,9 +63,9 @@ class StampNode:
         for out, done, extra in pieces:
             own = run_of(self.taken(), len(out))
             if isinstance(out, Entries):
-                yield Entries(out[:], (*out.stamps, own), out.has_marks), done, extra
+                yield out.inside(own), done, extra
             else:
-                yield Entries(no_mark(out), (own,)), done, extra
+                yield entries_of(no_mark(out), (own,)), done, extra
 
 
 class TrackedNode:
@@ -91,7 +92,7 @@ class TrackedNode:
             if isinstance(out, Entries):  # made by the node, or the slice itself
                 out.stamps = own
             else:
-                out = Entries(out, own)
+                out = entries_of(out, own)
             yield out, done, extra
             finished = done
 
@@ -177,6 +178,7 @@ class OrderedInlet:
         self.gone = 0  # how many items of it were committed
         self.steps: list[Step] = []  # of it that are not committed
         self.keeps_marks = False
+        self.show_fronts = [isinstance(each, ShowsFront) for each in inlets]
         for each in inlets:
             if isinstance(each, OrderedInlet):
                 each.keeps_marks = True
@@ -214,12 +216,28 @@ class OrderedInlet:
         Nothing is given up: a later `commit` follows the steps, in which there may be more entries
         than are given: marks stand between them.
         """
-        views = [inlet.peek(n) if inlet.pending() else [] for inlet in self.inlets]
-        ended = [not view and inlet.ended() for view, inlet in zip(views, self.inlets, strict=True)]
-        merge = Merge(views, ended, self.turn, self.balanced, self.keeps_marks)
+        inlets = self.inlets
+        fronts = [*map(front_of, inlets, self.show_fronts)]
+        ended = [
+            front is None and inlet.ended() for front, inlet in zip(fronts, inlets, strict=True)
+        ]
+        merge = Merge(
+            fronts,
+            lambda lane: inlets[lane].peek(n),
+            ended,
+            self.turn,
+            self.balanced,
+            self.keeps_marks,
+        )
         self.found, self.asked = merge.run(n), n
         self.merged, self.begun, self.gone = merge, self.head, 0
         self.steps = merge.steps
+
+    def front(self) -> int:
+        """The stamp that the first item has of the join around this one."""
+        front = stamp_of(self.found)
+        assert front is not None, "asked where nothing is pending"
+        return front
 
     def look(self, n: int) -> list[object]:
         return self.peek(n)
@@ -271,6 +289,28 @@ class OrderedInlet:
         self.found = []
         if self.steps and self.merged is not None:
             self.gone = self.merged.before(self.head - self.begun)
+
+
+@runtime_checkable
+class ShowsFront(Protocol):
+    """The end of a lane that knows the stamp of its first entry without a look at the entry."""
+
+    def front(self) -> int:
+        """The stamp that the first entry has of the innermost join; asked where it is pending."""
+        ...
+
+
+def front_of(inlet: Inlet, shows: bool) -> int | None:
+    """The stamp that the first entry of a lane has of the join that reads it; None if there is no
+    entry.  `shows`: the lane is one that `ShowsFront`."""
+    if not inlet.pending():
+        return None
+    return cast("ShowsFront", inlet).front() if shows else stamp_of(inlet.peek(1))
+
+
+def stamp_of(entries: list[object]) -> int | None:
+    """The stamp that the first of some entries has of the innermost join around them."""
+    return entries.stamps[-1][0] if isinstance(entries, Entries) and entries else None
 
 
 def words_of_ordered(lanes: int) -> int:

@@ -35,7 +35,9 @@ __all__ = [
     "among",
     "appended",
     "copied",
+    "count_of_marks",
     "cut",
+    "entries_of",
     "first_of",
     "follows",
     "gather",
@@ -64,16 +66,19 @@ FINISH: Final = -2  # the stamp of what `finish` gave, which has no origin
 MARK: Final = None
 
 
-@final
 class Entries(list[object]):
     """A slice with marks in it, or with stamps; `has_marks` may be true where there is none."""
 
-    __slots__ = ("has_marks", "stamps")
+    __slots__ = ("has_marks", "same", "stamps")
 
     def __init__(
         self, entries: Iterable[object], stamps: Stamps = (), has_marks: bool = False
     ) -> None:
-        super().__init__(entries)
+        # Of any subclass of list a copy is made entry by entry.
+        super().__init__(entries[:] if isinstance(entries, Entries) else entries)
+        # The same as a list of no other class, where a node has it: else it is copied once more
+        # before it is pickled.
+        self.same: list[object] | None = None
         self.stamps = stamps
         self.has_marks = has_marks
 
@@ -81,6 +86,17 @@ class Entries(list[object]):
         """Gives some of the entries, with their stamps."""
         stamps = tuple([column[start:stop] for column in self.stamps])
         return Entries(self[start:stop], stamps, self.has_marks)
+
+    def inside(self, column: Column) -> Entries:
+        """Gives the same entries with the stamps of one more join, inside of those around them."""
+        return Entries(self, (*self.stamps, column), self.has_marks)
+
+
+def entries_of(items: list[object], stamps: Stamps = (), has_marks: bool = False) -> Entries:
+    """Gives a slice on its way out, whose items nobody changes any more."""
+    entries = Entries(items, stamps, has_marks)
+    entries.same = items
+    return entries
 
 
 def has_marks(items: list[object]) -> bool:
@@ -101,6 +117,11 @@ def without_marks(entries: list[object]) -> list[object]:
     """Gives the items of a slice, or the slice itself where each of its entries is one."""
     # Where all are true none is None, and to see that takes a third of the time.
     return entries if all(entries) else [each for each in entries if each is not None]
+
+
+def count_of_marks(entries: list[object]) -> int:
+    """How many marks there are in a slice that may have some."""
+    return 0 if all(entries) else entries.count(MARK)
 
 
 def first_of(entries: Iterable[object]) -> object:
@@ -321,5 +342,6 @@ def gather(items: list[object], more: list[object]) -> None:
     """Adds to a slice what comes behind it; if it has stamps, the others must follow them."""
     items += more[:]  # a list of the list itself is added at a third of the time
     if isinstance(items, Entries) and isinstance(more, Entries):
+        items.same = None
         items.stamps = appended(items.stamps, more.stamps)
         items.has_marks |= more.has_marks

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Final, TypeAlias, assert_never
 
 from conveyor.drawing.figure import Arrow, Box, Figure, Shape
-from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, Route, route_text
+from conveyor.graph.route import LANES_BY_DEFAULT, Leaf, Route, Select, route_text
 from conveyor.stages import AnySelectingFork, Job, cores_of
 
 __all__ = [
@@ -120,6 +120,17 @@ class NodeSpec:
     def owner(self) -> int:
         """The node whose outputs the route takes: of those that share a worker, the last."""
         return self.parts[-1] if self.parts else self.index
+
+    @property
+    def passes_on(self) -> bool:
+        """Can it pass on what it reads as it is?  It runs no job, merges nothing, looks at no item,
+        and if its items get stamps, they have some already: no None among them is to be sealed."""
+        return (
+            self.kind is Kind.RELAY
+            and all(isinstance(each, Leaf) for each in self.inputs)
+            and not isinstance(self.route, Select)
+            and (self.depth > 0 or not self.stamps)
+        )
 
     @property
     def is_stateful(self) -> bool:

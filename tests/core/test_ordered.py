@@ -767,3 +767,32 @@ def test_a_stamp_inside_goes_behind_those_outside() -> None:
     ((out, _, _),) = node(entries((2, 8, True)), 0, 9)
 
     assert told(out) == [(4, 8, True, 3, True)]
+
+
+class WatchedLane(MemoryChannel):
+    """A lane that notes how often its entries are looked at, and knows its front without that."""
+
+    looked_at = 0
+
+    def front(self) -> int:
+        (first,) = super().peek(1)
+        assert isinstance(first, str)
+        return 2 * int(first) + 1
+
+    def peek(self, n: int) -> list[object]:
+        self.looked_at += 1
+        return super().peek(n)
+
+
+def test_a_lane_is_not_looked_at_before_its_turn_has_come() -> None:
+    early, late = WatchedLane(9), WatchedLane(9)
+    inlet = OrderedInlet([early, late], balanced=True)
+    inlet.start(1)
+    late.publish(2, Entries(["2", "3"], (run_of(2, 2),)), Tag(1, 1, 0, 0, 0, 1))
+    assert not inlet.pending()
+    assert (early.looked_at, late.looked_at) == (0, 0)
+
+    early.publish(2, Entries(["0", "1"], (run_of(0, 2),)), Tag(1, 2, 0, 0, 0, 1))
+    assert inlet.peek(2) == ["0", "1"]
+    assert (early.looked_at > 0, late.looked_at) == (True, 0)
+    assert inlet.peek(9) == ["0", "1", "2", "3"]

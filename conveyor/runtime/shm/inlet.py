@@ -9,13 +9,14 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from conveyor.core.stamps import Entries, cut, follows, gather, marked
 from conveyor.items.sealed import Copied, Pickled, Sealed, Take
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence
-from conveyor.runtime.shm.payload import Where, items_from, opened_from
-from conveyor.runtime.shm.record import items_in, stamps_in, without_carried
+from conveyor.runtime.shm.payload import Where, items_from, opened_from, wheres_in
+from conveyor.runtime.shm.record import Unread, items_in, stamps_in, unread, without_carried
 from conveyor.runtime.shm.ring import (
     BARRIER,
     BARRIER_AT,
@@ -35,6 +36,8 @@ from conveyor.runtime.shm.ring import (
 
 __all__ = ["RingInlet"]
 
+WORTH_A_RECORD: Final = 64  # items, which cost less to decode than a record to handle
+
 
 class RingInlet:
     """The consumer's end of a ring; a worker that takes over where another died reads from the
@@ -42,19 +45,23 @@ class RingInlet:
 
     Items that were read stay in `_items` until they are committed, so that they are decoded once.
     Where `opens` is set, sealed items are given opened, but in the lanes of an ordered join: that
-    is for a consumer that takes each item once.  It is set where nothing has been read yet.
+    is for a consumer that takes each item once.  Where `passes_on` is set, whole records are given
+    unread, for a consumer that passes them on as they are.  Both are set where nothing has been
+    read yet.
     """
 
     __slots__ = (
         "_at",
         "_record_ends",
         "_form",
+        "_front",
         "_items",
         "_item_bytes",
         "_taken",
         "data",
         "head",
         "opens",
+        "passes_on",
         "ring",
         "run",
         "wake",
@@ -76,6 +83,8 @@ class RingInlet:
         # Of each record that was read: the position behind it, in items and in bytes.
         self._record_ends: deque[tuple[int, int]] = deque()
         self.opens: Take | None = None
+        self.passes_on = False
+        self._front = -1, 0  # the stamp of an item that has not been read, and that item
         self._settle()
 
     def _settle(self) -> None:
@@ -110,6 +119,8 @@ class RingInlet:
 
     def peek(self, n: int) -> list[object]:
         """Gives up to `n` items that are not committed; raises `RunError` for a damaged record."""
+        if self.passes_on and (whole := self._whole_record(n)) is not None:
+            return whole
         have = len(self._items) - self._taken
         while (
             have < n and (record := self.ring.next_record(self._at, self.head + have)) is not None
@@ -146,6 +157,40 @@ class RingInlet:
             have = len(self._items)
         taken = self._taken
         return self._items if not taken and have <= n else cut(self._items, taken, taken + n)
+
+    def front(self) -> int:
+        """Gives the stamp that the first entry has of the innermost join; it is asked where there
+        is one, in a lane of an ordered join."""
+        there = self._items
+        if isinstance(there, Entries):
+            return there.stamps[-1][self._taken]
+        if self._front[0] != self.head:
+            record = self.ring.next_record(self._at, self.head)
+            assert record is not None, "asked where nothing is pending"
+            at, size, form, first, _, _ = record
+            _, stamps = stamps_in(self.ring.payload(at, size, form))
+            self._front = self.head, stamps[-1][self.head - first]
+        return self._front[1]
+
+    def _whole_record(self, n: int) -> Unread | None:
+        """The record at the front, unread; None if it is to be cut, if several are rather to be
+        read as one slice, or if it refers to memory that another producer uses again."""
+        record = None
+        if not self._items:
+            record = self.ring.next_record(self._at, self.head)
+        if record is None:
+            return None
+        at, size, form, first, count, behind = record
+        is_last = behind == self.words[TAIL]
+        if first < self.head or count > n or (count < WORTH_A_RECORD and not is_last):
+            return None
+        self._item_bytes = (behind - self._at) / count
+        payload = self.ring.payload(at, size, form)
+        if form & CARRIES:
+            payload = without_carried(payload)
+        if form & SEALED and wheres_in(items_in(payload, form)):
+            return None
+        return unread(payload, count, form & (SEALED | STAMPED))
 
     def look(self, n: int) -> list[object]:
         """Gives the first `n` items that are not committed, of whatever kinds; raises as `peek`

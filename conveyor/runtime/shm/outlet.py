@@ -18,8 +18,10 @@ from conveyor.runtime.shm.fence import fence
 from conveyor.runtime.shm.payload import StoredPickle, Where, payload_of, wheres_in
 from conveyor.runtime.shm.record import (
     Blob,
+    Unread,
     carried_in,
     items_in,
+    marks_in,
     with_carried,
     with_stamps,
     without_carried,
@@ -124,10 +126,13 @@ class RingOutlet:
 
     def pack(self, items: list[object]) -> Blob:
         """Encodes a slice once for all lanes; large buffers of its items go into extents."""
+        if isinstance(items, Unread):
+            return items.packed()
         if isinstance(items, Entries):
             is_sealed = isinstance(first_of(items), Sealed)
-            there = items_of(items) if is_sealed else items
-            return with_stamps(self.pack_items(there[:]), items, is_sealed)
+            there = items_of(items)[:] if is_sealed else items.same or items[:]
+            marks = marks_in(items, is_sealed)
+            return with_stamps(self.pack_items(there), marks, items.stamps)
         return self.pack_items(items)
 
     def pack_items(self, items: list[object]) -> Blob:

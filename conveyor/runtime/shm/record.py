@@ -11,16 +11,19 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final, TypeAlias, TypeVar
 
-from conveyor.core.stamps import Entries, Stamps, marks_of, run_of
+from conveyor.core.stamps import MARK, Column, Entries, Stamps, marks_of, run_of
 from conveyor.items.sealed import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.ring import STAMPED
 
 __all__ = [
     "Blob",
+    "Unread",
     "carried_in",
     "items_in",
+    "marks_in",
     "stamps_in",
+    "unread",
     "with_carried",
     "with_stamps",
     "without_carried",
@@ -54,12 +57,19 @@ class Blob:
 LENGTH: Final = Struct("Q")
 
 
-def with_stamps(blob: Blob, entries: Entries, is_sealed: bool) -> Blob:
-    """Puts the marks and stamps of these entries in front of their items."""
-    marks = marks_of(entries) if is_sealed and entries.has_marks else entries.has_marks
+Marks: TypeAlias = "list[int] | bool"
+
+
+def marks_in(entries: Entries, is_sealed: bool) -> Marks:
+    """What a record says of the marks among these entries."""
+    return marks_of(entries) if is_sealed and entries.has_marks else entries.has_marks
+
+
+def with_stamps(blob: Blob, marks: Marks, stamps: Stamps) -> Blob:
+    """Puts the marks and stamps of entries in front of their items."""
     columns = [
         (column.start >> 1, len(column)) if isinstance(column, range) else [*column]
-        for column in entries.stamps
+        for column in stamps
     ]
     front = pickle.dumps((marks, columns), PROTOCOL)
     blob.data = LENGTH.pack(len(front)) + front + blob.data
@@ -74,12 +84,45 @@ def items_in(payload: memoryview | bytes, form: int) -> memoryview | bytes:
     return payload[LENGTH.size + LENGTH.unpack_from(payload)[0] :]
 
 
-def stamps_in(payload: memoryview | bytes) -> tuple[list[int] | bool, Stamps]:
+def stamps_in(payload: memoryview | bytes) -> tuple[Marks, Stamps]:
     """What a stamped payload says of the marks, and the stamps."""
-    marks: list[int] | bool
+    marks: Marks
     columns: list[list[int] | tuple[int, int]]
     marks, columns = pickle.loads(payload[LENGTH.size :])
     return marks, tuple([run_of(*each) if isinstance(each, tuple) else each for each in columns])
+
+
+class Unread(Entries):
+    """A slice as it lies in a record, for a node that passes it on as it is.
+
+    How many entries it has is known, and their stamps; a mark stands for each of them, as nobody
+    is to look at it.  `data` are the items, and may be a view of the record.
+    """
+
+    __slots__ = ("data", "form", "marks")
+
+    def __init__(
+        self, count: int, form: int, data: memoryview | bytes, marks: Marks, stamps: Stamps
+    ) -> None:
+        super().__init__([MARK] * count, stamps, bool(marks))
+        self.form = form
+        self.data = data
+        self.marks = marks
+
+    def inside(self, column: Column) -> Unread:
+        stamps = (*self.stamps, column)
+        return Unread(len(self), self.form | STAMPED, self.data, self.marks, stamps)
+
+    def packed(self) -> Blob:
+        """Gives the slice as it goes into another record."""
+        blob = Blob(self.form & ~STAMPED, bytes(self.data))
+        return with_stamps(blob, self.marks, self.stamps) if self.stamps else blob
+
+
+def unread(payload: memoryview | bytes, count: int, form: int) -> Unread:
+    """The slice in a payload, not decoded."""
+    marks, stamps = stamps_in(payload) if form & STAMPED else (False, ())
+    return Unread(count, form, items_in(payload, form), marks, stamps)
 
 
 # Behind the items of a record there may be parts of it that go elsewhere, pickled, and how many

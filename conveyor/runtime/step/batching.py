@@ -27,6 +27,7 @@ __all__ = [
     "SLICE_NS",
     "Meter",
     "MeasuredNode",
+    "RecordSize",
     "ShortLinger",
     "SliceSize",
     "WakeupCoalescing",
@@ -201,7 +202,7 @@ class SliceSize:
         self.room = room
         self.saving = saving
         self.is_guided = is_guided
-        self.most = max(1, min(smallest_capacity // 4, LARGEST_SLICE))
+        self.most = most_of(smallest_capacity)
         self.last = 1
 
     @property
@@ -218,6 +219,24 @@ class SliceSize:
 
     def queued(self) -> int:
         return sum([inlet.queued() for inlet in self.meter.inlets])
+
+
+class RecordSize:
+    """Slices for a node that passes on what it reads, which takes no time for an item: as many as
+    its input gives at once, and no more than `room()`."""
+
+    def __init__(self, room: Callable[[], int], smallest_capacity: int) -> None:
+        self.room = room
+        self.most = most_of(smallest_capacity)
+
+    @property
+    def n(self) -> int:
+        return max(1, min(self.most, self.room()))
+
+
+def most_of(smallest_capacity: int) -> int:
+    """How many items a slice has at most, of a worker that feeds channels of this capacity."""
+    return max(1, min(smallest_capacity // 4, LARGEST_SLICE))
 
 
 class ShortLinger:

@@ -158,7 +158,10 @@ class DriveLoop(Generic[Blob]):
             if self.timer is not None and not self.timer.is_open() and self.has_items():
                 return
             for inlet in self.inlets:
-                inlet.sleeps(inlet.head + gather)
+                # More of an inlet that has some brings nothing: a zip or an ordered join that goes
+                # on with none of these waits for another lane.
+                if not inlet.pending():
+                    inlet.sleeps(inlet.head + gather)
             return
         if isinstance(self.request, ChooseDone):
             if self.request.in_hand.has_room():

@@ -12,7 +12,7 @@ from time import perf_counter_ns
 
 from conveyor.core.barriers import Barriers
 from conveyor.core.channel import Inlet, SingleItemInlet
-from conveyor.core.drive import Drive, DriveSpec, drive
+from conveyor.core.drive import Cut, Drive, DriveSpec, drive
 from conveyor.core.endpoints import standing
 from conveyor.core.job_node import ForkFailed, ItemFailed, Node
 from conveyor.core.journal import Journal
@@ -25,7 +25,7 @@ from conveyor.runtime.shm.layout import FIRST_RUN, KEPT
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.shm.trace_log import SpanKind
 from conveyor.runtime.step.balancing import Balancer
-from conveyor.runtime.step.batching import Meter, SliceSize
+from conveyor.runtime.step.batching import Meter, RecordSize, SliceSize
 from conveyor.runtime.step.contract import WorkFigures
 from conveyor.runtime.step.logged import (
     JOIN,
@@ -97,14 +97,7 @@ class Run:
 
     def drive(self) -> Drive[Blob]:
         """The drive loop, not begun yet."""
-        ends, spec, states = self.workplace.ends, self.workplace.spec, self.workplace.jobs.states
-        size = SliceSize(
-            self.meter,
-            self.room,
-            min(outlet.capacity for outlet in ends.outlets),
-            states.cost if states is not None else None,
-            self.workplace.link.control.guided,
-        )
+        ends, spec = self.workplace.ends, self.workplace.spec
         driven = DriveSpec(
             node=self.meter,
             inlets=self.inputs(),
@@ -117,7 +110,16 @@ class Run:
             selected=self.selecting,
             barriers=self.barriers(),
         )
-        return drive(self.number, driven, size)
+        return drive(self.number, driven, self.cut())
+
+    def cut(self) -> Cut:
+        """How many items the loop takes at a time."""
+        workplace, states = self.workplace, self.workplace.jobs.states
+        smallest = min(outlet.capacity for outlet in workplace.ends.outlets)
+        if workplace.spec.passes_on:
+            return RecordSize(self.room, smallest)
+        saving = states.cost if states is not None else None
+        return SliceSize(self.meter, self.room, smallest, saving, workplace.link.control.guided)
 
     def barriers(self) -> Barriers | None:
         """The barriers of the node, if the run has a checkpoint."""

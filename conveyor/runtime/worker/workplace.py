@@ -162,6 +162,8 @@ class Workplace:
             lambda node: wakeups[node].notify,
             self.link.control.keeping,
         )
+        for inlet in self.ends.inlets:
+            inlet.passes_on = self.spec.passes_on
         self.kept = [Note(layout.kept_at(memory, part)) for part in self.parts]
         self.starts = layout.start(memory, node)
         self.has_zips = bool(layout.zips)

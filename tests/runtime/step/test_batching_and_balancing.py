@@ -32,6 +32,7 @@ from conveyor.runtime.step.batching import (
     OFTEN_NS,
     SLICE_NS,
     Meter,
+    RecordSize,
     SliceSize,
     WakeupCoalescing,
 )
@@ -287,3 +288,9 @@ def test_how_much_is_queued_is_told_by_the_bytes_of_what_was_read(pool: Pool) ->
 
     inlet.commit(inlet.position(7))
     assert inlet.queued() == 28
+
+
+def test_what_passes_records_on_takes_as_many_as_there_is_room_for_from_the_first_on() -> None:
+    rooms = iter([100, 0, 1 << 20])
+    size = RecordSize(lambda: next(rooms), 4000)
+    assert [size.n for _ in range(3)] == [100, 1, 1000]
