@@ -14,30 +14,32 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from itertools import chain, compress, islice
+from itertools import chain, compress, cycle
+from operator import sub
 from typing import Final
 
+from typing_extensions import TypeVar
+
 from conveyor.core.merge_steps import Rounds, Run, Step, Turn
-from conveyor.core.stamps import (
+from conveyor.core.stamp_columns import (
     FINISH,
-    MARK,
     Column,
-    Entries,
+    Groups,
     Stamps,
-    among,
     appended,
     copied,
-    first_of,
     follows,
-    has_marks,
     is_one_run,
     not_last,
     run_end,
 )
+from conveyor.core.stamps import MARK, Entries, among, first_of, has_marks
 from conveyor.items.sealing import Sealed
 from conveyor.items.slices import uniform
 
 __all__ = ["Merge"]
+
+T = TypeVar("T")
 
 
 NOT_SHOWN: Final = Entries(())
@@ -274,7 +276,11 @@ class Merge:
         ends: list[list[int]] = []
         for column, at in zip(self.columns, self.at, strict=True):
             behind = min(at + room, len(column))
-            ends.append([i + 1 for i in range(at, behind) if column[i] & 1])
+            if isinstance(column, Groups):
+                first, last = column.ends_before(at), column.ends_before(behind)
+                ends.append(column.ends[first:last])
+            else:
+                ends.append([i + 1 for i in range(at, behind) if column[i] & 1])
         rounds = bisect_right(
             range(min(map(len, ends))),
             room,
@@ -284,27 +290,20 @@ class Merge:
 
     def take_groups(self, ends: list[list[int]]) -> bool:
         """Takes origin after origin, of each what is in one lane after the other."""
-        entries: list[object] = []
-        sizes: list[int] = []
-        at = list(self.at)
+        width, rounds = self.width, len(ends[0])
         stops = [own[-1] for own in ends]
-        outer = [self.outer(*each) for each in zip(range(self.width), at, stops, strict=True)]
-        columns: list[list[int]] = [[] for _ in outer[0]]
-        for round_ in zip(*ends, strict=True):
-            for lane, end in enumerate(round_):
-                start = at[lane]
-                entries += self.views[lane][start:end]
-                sizes.append(end - start)
-                if columns:
-                    first = self.at[lane]
-                    for column, own in zip(columns, outer[lane], strict=True):
-                        column += own[start - first : end - first]
-                at[lane] = end
-        parts = [islice(view, *own) for view, *own in zip(self.views, self.at, at, strict=True)]
+        lanes = [*zip(range(width), self.at, stops, strict=True)]
+        parts = [self.views[lane][at:stop] for lane, at, stop in lanes]
+        sizes = [0] * (rounds * width)
+        for lane, (own, at) in enumerate(zip(ends, self.at, strict=True)):
+            sizes[lane::width] = map(sub, own, [at, *own[:-1]])
+        outer = zip(*[self.outer(*each) for each in lanes], strict=True)
+        columns = [in_groups([[*column] for column in own], sizes) for own in outer]
+        entries = in_groups(parts, sizes)
         if not self.add(entries, tuple(columns), kinds_of(parts)):
             return False
-        self.moves(range(self.width), at)
-        self.went(Rounds(self.turn, self.width, len(entries), sizes))
+        self.moves(range(width), stops)
+        self.went(Rounds(self.turn, width, len(entries), sizes))
         return True
 
     def add(self, entries: list[object], stamps: Stamps, kinds: set[bool]) -> bool:
@@ -346,6 +345,31 @@ def in_rounds(lanes: Sequence[Column]) -> Column:
     for lane, own in enumerate(lanes):
         column[lane::width] = own if lane == width - 1 else not_last(own)
     return column
+
+
+def in_groups(lanes: Sequence[list[T]], sizes: Sequence[int]) -> list[T]:
+    """What is in some lanes, so many of one after so many of another, in turn.
+
+    >>> in_groups([[1, 2, 3], [7, 8]], [1, 1, 2, 1])
+    [1, 7, 2, 3, 8]
+    >>> in_groups([[1, 2, 3, 4], [6, 7, 8, 9]], [2, 2, 2, 2])
+    [1, 2, 6, 7, 3, 4, 8, 9]
+    """
+    width, size = len(lanes), sizes[0]
+    whole: list[T] = []
+    if sizes.count(size) == len(sizes):
+        for lane in lanes:
+            whole += lane
+        for number, lane in enumerate(lanes):
+            for at in range(size):
+                whole[number * size + at :: width * size] = lane[at::size]
+        return whole
+    fronts = [0] * width
+    for number, size in zip(cycle(range(width)), sizes, strict=False):
+        at = fronts[number]
+        fronts[number] = at + size
+        whole += lanes[number][at : at + size]
+    return whole
 
 
 def kinds_of(parts: Iterable[Iterable[object]]) -> set[bool]:

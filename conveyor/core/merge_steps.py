@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from conveyor.core.stamps import FINISH, Column, next_origin
+from conveyor.core.stamp_columns import FINISH, Column, next_origin
 
 __all__ = ["Rounds", "Run", "Step", "Turn"]
 

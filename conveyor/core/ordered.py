@@ -26,16 +26,8 @@ from conveyor.core.job_node import JobNode, Node, Piece
 from conveyor.core.merge import Merge
 from conveyor.core.merge_steps import Step, Turn
 from conveyor.core.snapshots import RestoredNode
-from conveyor.core.stamps import (
-    FINISH,
-    Column,
-    Entries,
-    Stamps,
-    cut,
-    entries_of,
-    no_mark,
-    run_of,
-)
+from conveyor.core.stamp_columns import FINISH, Column, Groups, Stamps, run_of
+from conveyor.core.stamps import Entries, cut, entries_of, no_mark
 from conveyor.core.timers import TimedNode, Timer
 from conveyor.errors import RunError
 from conveyor.graph.route import taken
@@ -101,7 +93,7 @@ class TrackedNode:
             yield Entries(no_mark(out), ([FINISH] * len(out),) * self.depth), done, extra
 
 
-def stamps_of_outputs(column: Column, outputs: int, ends: Sequence[int] | None) -> Column:
+def stamps_of_outputs(column: Column, outputs: int, ends: list[int] | None) -> Column:
     """Gives the stamps of what came of items with these.
 
     `ends`: behind which of the outputs each item ended, if there is not one of each; what is behind
@@ -112,6 +104,8 @@ def stamps_of_outputs(column: Column, outputs: int, ends: Sequence[int] | None) 
     """
     if ends is None or len(ends) == outputs:
         return column[:outputs]
+    if isinstance(column, range) and ends and ends[-1] == outputs:
+        return Groups(column.start >> 1, ends)
     stamps: list[int] = []
     before = 0
     for stamp, end in zip(column, ends, strict=False):

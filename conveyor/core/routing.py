@@ -14,7 +14,8 @@ from typing_extensions import TypeVar
 
 from conveyor.core.channel import Elsewhere, Outlet
 from conveyor.core.requests import ChooseLane
-from conveyor.core.stamps import Column, Entries
+from conveyor.core.stamp_columns import Column
+from conveyor.core.stamps import Entries
 from conveyor.graph.route import Balance, Leaf, Replicate, Route, Select, leaves
 
 __all__ = ["Way", "parts_of", "ways"]

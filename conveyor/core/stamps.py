@@ -14,54 +14,37 @@ Rule 3.  What a fork takes is one run: behind a stamp that is not the last of it
          lane, a slice of it is one run, too, and where each entry is the last of its origin its
          column is a range, however long.  Where the fork deals out items, there are runs in it.
 Rule 4.  Behind the join of a fork to all lanes each outer origin has an entry for each of these:
-         such a column is `Copies`, however long.
+         such a column is `Copies`, however long.  Where each origin has any number of entries in
+         its lane, a column is `Groups`, which says behind how many each ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Final, TypeAlias, final, overload
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
+from conveyor.core.stamp_columns import Column, Stamps, appended
 from conveyor.items.slices import all_sealed
 
 __all__ = [
-    "Column",
-    "Copies",
     "Entries",
-    "FINISH",
     "MARK",
-    "Stamps",
     "among",
-    "appended",
-    "copied",
     "count_of_marks",
     "cut",
     "entries_of",
     "first_of",
-    "follows",
     "gather",
     "has_items",
     "has_marks",
-    "is_one_run",
     "marked",
     "items_of",
     "marks_of",
-    "next_origin",
     "no_mark",
-    "not_last",
     "places_of",
-    "run_end",
-    "run_of",
     "spread",
     "without_marks",
 ]
-
-Column: TypeAlias = "range | Copies | list[int]"
-Stamps: TypeAlias = tuple[Column, ...]
-
-FINISH: Final = -2  # the stamp of what `finish` gave, which has no origin
-
 
 MARK: Final = None
 
@@ -199,138 +182,6 @@ def among(entries: list[object], make: Callable[[list[object]], list[object]]) -
 def no_mark(items: list[object]) -> list[object]:
     """Gives a slice for a lane: if there is an item that is None, all are sealed."""
     return items if len(without_marks(items)) == len(items) else all_sealed(items)
-
-
-# ------------------------------------------------------------------------------------- columns
-
-
-def next_origin(stamp: int) -> int:
-    """Gives the origin of the entry behind one with this stamp, in the same run.
-
-    >>> next_origin(14), next_origin(15), next_origin(FINISH)
-    (7, 8, -1)
-    """
-    return (stamp >> 1) + (stamp & 1)
-
-
-def run_of(origin: int, entries: int) -> range:
-    """Gives the stamps of so many entries, each the only one of its origin.
-
-    >>> list(run_of(3, 2))
-    [7, 9]
-    """
-    return range(2 * origin + 1, 2 * (origin + entries) + 1, 2)
-
-
-@final
-class Copies:
-    """The stamps of entries of one run of which each origin has `width`.  Their places count all
-    such entries, from the first of origin 0 on.
-
-    >>> column = Copies(range(6, 10), 2)
-    >>> list(column), list(column[1:3]), column[-1]
-    ([6, 7, 8, 9], [7, 8], 9)
-    """
-
-    __slots__ = ("places", "width")
-
-    def __init__(self, places: range, width: int) -> None:
-        self.places = places
-        self.width = width
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __iter__(self) -> Iterator[int]:
-        places, width = self.places, self.width
-        first, behind = places.start // width, -(-places.stop // width)
-        whole = [0] * ((behind - first) * width)
-        for lane in range(width):
-            is_last = lane == width - 1
-            whole[lane::width] = range(2 * first + is_last, 2 * behind + is_last, 2)
-        before = places.start - first * width
-        return islice(whole, before, before + len(places))
-
-    @overload
-    def __getitem__(self, at: int) -> int: ...
-    @overload
-    def __getitem__(self, at: slice) -> Copies: ...
-    def __getitem__(self, at: int | slice) -> int | Copies:
-        if isinstance(at, slice):
-            return Copies(self.places[at], self.width)
-        return self.stamp(self.places[at])
-
-    def stamp(self, place: int) -> int:
-        origin, lane = divmod(place, self.width)
-        return 2 * origin + (lane == self.width - 1)
-
-
-def is_one_run(column: Column) -> bool:
-    """Does a column show by its kind that it is one run?"""
-    return not isinstance(column, list)
-
-
-def run_end(column: Column, start: int, stop: int) -> int:
-    """Gives where the run ends that begins at a place of some stamps, `stop` at most.
-
-    >>> run_end([7, 9, 13], 0, 3), run_end([6, 6, 7, 9], 0, 4), run_end([FINISH, FINISH], 0, 2)
-    (2, 4, 2)
-    """
-    wanted = column[start]
-    for place in range(start, stop):
-        if column[place] >> 1 != wanted >> 1:
-            return place
-        wanted = column[place] + 2 * (column[place] & 1)
-    return stop
-
-
-def not_last(column: Column) -> list[int]:
-    """Gives the stamps of entries that have more of their origins behind them."""
-    return [stamp & -2 for stamp in column]
-
-
-def copied(column: range, width: int) -> Copies:
-    """Gives the stamps of as many copies of entries, each the only one of its origin before.
-
-    >>> list(copied(run_of(3, 2), 2))
-    [6, 7, 8, 9]
-    """
-    first = (column.start >> 1) * width
-    return Copies(range(first, first + len(column) * width), width)
-
-
-def follows(stamps: Stamps, others: Stamps) -> bool:
-    """Can entries with the other stamps be in one slice with those before them?
-
-    >>> follows((run_of(3, 2),), (run_of(5, 1),)), follows((run_of(3, 2),), (run_of(6, 1),))
-    (True, False)
-    """
-    return all(
-        next_origin(column[-1]) == other[0] >> 1
-        for column, other in zip(stamps, others, strict=True)
-    )
-
-
-def appended(stamps: Stamps, others: Stamps) -> Stamps:
-    """Gives the stamps of both.
-
-    >>> appended((run_of(3, 2),), (run_of(5, 1),)) == (run_of(3, 3),)
-    True
-    """
-    return tuple([both(column, other) for column, other in zip(stamps, others, strict=True)])
-
-
-def both(column: Column, other: Column) -> Column:
-    if isinstance(column, range) and isinstance(other, range) and column.stop == other.start:
-        return range(column.start, other.stop, 2)
-    if isinstance(column, Copies) and isinstance(other, Copies) and column.width == other.width:
-        places, behind = column.places, other.places
-        if places.stop == behind.start:
-            return Copies(range(places.start, behind.stop), column.width)
-    return [*column, *other]
-
-
-# -------------------------------------------------------------------------------------- slices
 
 
 def cut(items: list[object], start: int, stop: int) -> list[object]:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from conveyor.core.channel import Note
 from conveyor.core.ordered import OrderedInlet, words_of_ordered
-from conveyor.core.stamps import MARK, Column, Copies, Entries, run_end, run_of
+from conveyor.core.stamp_columns import Column, Copies, run_end, run_of
+from conveyor.core.stamps import MARK, Entries
 
 Entry: TypeAlias = tuple[object, int, int]  # an item or a mark, its outer and its inner stamp
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 from typing import Any, TypeAlias
 
@@ -18,7 +18,8 @@ from conveyor.core.fused_node import FusedNode
 from conveyor.core.job_node import ItemFailed, JobNode, Surroundings
 from conveyor.core.nodes import node_for
 from conveyor.core.ordered import OrderedInlet, StampNode, TrackedNode, words_of_ordered
-from conveyor.core.stamps import FINISH, MARK, Column, Entries, items_of, next_origin, run_of
+from conveyor.core.stamp_columns import FINISH, Column, Groups, appended, next_origin, run_of
+from conveyor.core.stamps import MARK, Entries, items_of
 from conveyor.items.current_item import CURRENT
 from conveyor.items.sealing import Sealed, seal
 from conveyor.items.slices import opened
@@ -796,3 +797,24 @@ def test_a_lane_is_not_looked_at_before_its_turn_has_come() -> None:
     assert inlet.peek(2) == ["0", "1"]
     assert (early.looked_at > 0, late.looked_at) == (True, 0)
     assert inlet.peek(9) == ["0", "1", "2", "3"]
+
+
+@given(st.integers(0, 99), st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
+def test_the_stamps_of_groups_are_those_of_each_of_their_entries(
+    origin: int, sizes: list[int], data: st.DataObject
+) -> None:
+    stamps: list[int] = []
+    for number, size in enumerate(sizes, origin):
+        stamps += [2 * number] * (size - 1) + [2 * number + 1]
+    column = Groups(origin, [*accumulate(sizes)])
+    start = data.draw(st.integers(0, len(stamps)))
+    stop = data.draw(st.integers(start, len(stamps)))
+
+    assert (len(column), [*column]) == (len(stamps), stamps)
+    assert [column[at] for at in range(-len(stamps), len(stamps))] == stamps * 2
+    assert [*column[start:stop]] == stamps[start:stop]
+    assert [[*each] for each in appended((column[:start],), (column[start:],))] == [stamps]
+    behind = Groups(origin + len(sizes), [2, 3])
+    (whole,) = appended((column,), (behind,))
+    assert isinstance(whole, Groups)
+    assert [*whole] == [*column, *behind]

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from conveyor.core.stamps import Entries, cut, follows, gather, marked
+from conveyor.core.stamp_columns import follows
+from conveyor.core.stamps import Entries, cut, gather, marked
 from conveyor.items.sealed import Copied, Pickled, Sealed, Take
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.fence import fence

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final, TypeAlias, TypeVar
 
-from conveyor.core.stamps import MARK, Column, Entries, Stamps, marks_of, run_of
+from conveyor.core.stamp_columns import Column, Groups, Stamps, run_of
+from conveyor.core.stamps import MARK, Entries, marks_of
 from conveyor.items.sealed import PROTOCOL
 from conveyor.runtime.shm.allocator import Extent
 from conveyor.runtime.shm.ring import STAMPED
@@ -53,7 +54,8 @@ class Blob:
 
 # In front of the items of a stamped record: how long what stands there is; then whether there are
 # marks, or among sealed items their places (among atoms they are None, as in the slice); and the
-# columns of stamps.  A column that is a range is its origin and its length.
+# columns of stamps.  A column that is a range is its origin and its length, one of groups is its
+# origin and where they end.
 LENGTH: Final = Struct("Q")
 
 
@@ -67,14 +69,26 @@ def marks_in(entries: Entries, is_sealed: bool) -> Marks:
 
 def with_stamps(blob: Blob, marks: Marks, stamps: Stamps) -> Blob:
     """Puts the marks and stamps of entries in front of their items."""
-    columns = [
-        (column.start >> 1, len(column)) if isinstance(column, range) else [*column]
-        for column in stamps
-    ]
-    front = pickle.dumps((marks, columns), PROTOCOL)
+    front = pickle.dumps((marks, [column_packed(each) for each in stamps]), PROTOCOL)
     blob.data = LENGTH.pack(len(front)) + front + blob.data
     blob.form |= STAMPED
     return blob
+
+
+Packed: TypeAlias = "tuple[int, int | list[int]] | list[int]"
+
+
+def column_packed(column: Column) -> Packed:
+    if isinstance(column, range):
+        return column.start >> 1, len(column)
+    return (column.origin, column.ends) if isinstance(column, Groups) else [*column]
+
+
+def column_from(packed: Packed) -> Column:
+    if isinstance(packed, list):
+        return packed
+    origin, entries = packed
+    return run_of(origin, entries) if isinstance(entries, int) else Groups(origin, entries)
 
 
 def items_in(payload: memoryview | bytes, form: int) -> memoryview | bytes:
@@ -87,9 +101,9 @@ def items_in(payload: memoryview | bytes, form: int) -> memoryview | bytes:
 def stamps_in(payload: memoryview | bytes) -> tuple[Marks, Stamps]:
     """What a stamped payload says of the marks, and the stamps."""
     marks: Marks
-    columns: list[list[int] | tuple[int, int]]
+    columns: list[Packed]
     marks, columns = pickle.loads(payload[LENGTH.size :])
-    return marks, tuple([run_of(*each) if isinstance(each, tuple) else each for each in columns])
+    return marks, tuple([column_from(each) for each in columns])
 
 
 class Unread(Entries):

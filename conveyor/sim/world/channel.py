@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from conveyor.core.channel import Elsewhere, Tag
-from conveyor.core.stamps import MARK, Entries, among, next_origin
+from conveyor.core.stamp_columns import next_origin
+from conveyor.core.stamps import MARK, Entries, among
 from conveyor.items.slices import uniform
 
 __all__ = ["ChannelSnapshot", "MemoryChannel"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor.core.stamps import Entries, has_marks, run_of
+from conveyor.core.stamp_columns import run_of
+from conveyor.core.stamps import Entries, has_marks
 from conveyor.items.sealing import seal, sealer
 from conveyor.items.slices import opened
 from conveyor.runtime.shm.inlet import WORTH_A_RECORD

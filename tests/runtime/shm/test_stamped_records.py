@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor.core.stamps import Column, Entries, has_marks, items_of, run_of
+from conveyor.core.stamp_columns import Column, Groups, run_of
+from conveyor.core.stamps import Entries, has_marks, items_of
 from conveyor.items.sealing import seal
 from conveyor.items.slices import opened
 from tests.lines import Life, RingLine, tag
@@ -22,7 +23,9 @@ def runs(draw: st.DrawFn, depth: int) -> Entries:
     for _ in range(depth):
         origin = draw(st.integers(0, 2**40))
         parts = [2 * origin] * (len(entries) - 1) + [2 * origin + draw(st.integers(0, 1))]
-        columns.append(run_of(origin, len(entries)) if draw(st.booleans()) else parts)
+        ends = sorted({*draw(st.lists(st.integers(1, len(entries)))), len(entries)})
+        forms: list[Column] = [run_of(origin, len(entries)), parts, Groups(origin, ends)]
+        columns.append(draw(st.sampled_from(forms)))
     return Entries(entries, tuple(columns), None in entries)
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from conveyor.core.drive import DriveSpec, drive
 from conveyor.core.nodes import CollectNode
 from conveyor.core.ordered import OrderedInlet
-from conveyor.core.stamps import Entries, run_of
+from conveyor.core.stamp_columns import run_of
+from conveyor.core.stamps import Entries
 from conveyor.runtime.shm.record import Blob
 from conveyor.runtime.step.loop import DriveLoop
 from tests.lines import RUN, Life, RingLine, tag

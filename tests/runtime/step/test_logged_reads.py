@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from conveyor.core.channel import Tag
 from conveyor.core.ordered import OrderedInlet
-from conveyor.core.stamps import Entries, run_of
+from conveyor.core.stamp_columns import run_of
+from conveyor.core.stamps import Entries
 from conveyor.runtime.step.logged import JOIN, LoggedReads
 from conveyor.sim.world.channel import MemoryChannel
 
