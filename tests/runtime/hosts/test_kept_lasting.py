@@ -45,6 +45,9 @@ class Disk:
     def forget(self, before: int) -> None:
         self.there = [each for each in self.there if each.epoch >= before]
 
+    def release(self) -> None:
+        """Nobody else has it."""
+
 
 class Program:
     """One life of a program, which takes what comes of the items, and acknowledges it."""
