@@ -18,6 +18,8 @@ A fault in here must not become the user's: every hook falls back to what is acc
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 from mypy.checker import TypeChecker
@@ -42,6 +44,11 @@ from conveyor._mypy.types import (
 
 __all__ = ["ConveyorPlugin", "plugin"]
 
+# mypy keeps what it found with this and the digest of this file, and looks again where either has
+# changed; most of what it found is from `_mypy`, of which it knows nothing.
+__version__: Final = sha256(
+    b"".join(path.read_bytes() for path in sorted((Path(__file__).parent / "_mypy").glob("*.py")))
+).hexdigest()
 
 RUNS: Final = frozenset(
     {"run", "stream", "arun", "astream", "drain", "simulate", "explore", "replay", "count"}
