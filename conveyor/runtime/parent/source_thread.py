@@ -153,7 +153,10 @@ class SourceThread:
         """Called in the consumer's thread: publishes what has been gathered, or a barrier."""
         with self.lock:
             if not self.stopping and (self.feed.buffer or self.keeper is not None):
+                had_finished = self.loop.finished
                 self.loop.step()
+                if self.loop.finished and not had_finished:
+                    self.wakeup.notify()  # else the thread may sleep for ever, and is joined
 
     def stop(self, interrupts: bool = True) -> None:
         """Ends the thread; does nothing the second time.  Unless it `interrupts`, the program's
