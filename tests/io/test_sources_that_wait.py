@@ -61,7 +61,7 @@ def redis_group(folder: Path) -> RedisStream:
 
 def kafka(folder: Path) -> Kafka:
     pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed")
-    from tests.io.test_kafka import created
+    from tests.io.topics import created
 
     servers = service("kafka").removeprefix("kafka://").removesuffix("/")
     return Kafka(servers, created(servers, f"test-{os.getpid()}-{folder.name}"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from conveyor.core.channel import Tag
+from conveyor.core.channel import Note, Tag
+from conveyor.core.journal import PAGE_SIZE, Journal
 from conveyor.core.ordered import OrderedInlet
 from conveyor.core.stamp_columns import run_of
 from conveyor.core.stamps import Entries
+from conveyor.report import Tally
 from conveyor.runtime.step.logged import JOIN, LoggedReads
 from conveyor.sim.world.channel import MemoryChannel
 
@@ -21,9 +23,11 @@ def test_marks_among_the_items_of_an_ordered_join_are_not_counted() -> None:
     def log(point: int, lane: int, count: int) -> None:
         logged.append((point, lane, count))
 
-    reads = LoggedReads([MemoryChannel(9), inlet], log)
+    reads = LoggedReads(2, log)
+    journal = Journal(Tally(), Note([0] * Note.words_for(PAGE_SIZE)), reads=reads)
 
-    assert inlet.peek(9) == ["b", "e"]
-    reads(1, inlet.position(1) - 1, inlet.position(2))
-    reads(0, 0, 6)
+    read = inlet.peek(9)
+    assert read == ["b", "e"]
+    journal.begin(1, inlet, len(read))
+    journal.begin(0, MemoryChannel(9), 6)
     assert logged == [(JOIN, 1, 2), (JOIN, 0, 6)]
