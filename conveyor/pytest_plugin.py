@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from conveyor.sim.search.findings import Exploration, Found
     from conveyor.sim.search.options import Strategy
     from conveyor.sim.search.repeated_tests import RepeatedTest
-    from conveyor.sim.search.simulation import Simulable, Simulation
+    from conveyor.sim.search.simulable import Simulable
+    from conveyor.sim.search.simulation import Simulation
 
 __all__ = ["Simulate"]
 
@@ -55,8 +56,7 @@ TOLD: Final = pytest.StashKey[str]()
 
 
 class Simulate:
-    """The fixture `simulate`: called once in a run of the test, it gives the pipeline's outputs
-    under the schedule in turn."""
+    """The fixture `simulate`: called once in a run of the test, it runs the schedule in turn."""
 
     def __init__(self) -> None:
         self._repeated: RepeatedTest | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conveyor import Pipeline, Processor
+from conveyor import Join, Pipe, Pipeline, Processor, ReplicatingFork
 from conveyor.errors import NotPicklable
 from tests.helpers import new_or_forked, pipeline
 from tests.jobs import double, increment
@@ -86,3 +86,30 @@ def test_an_object_that_holds_a_stream_cannot_be_sent_and_the_reason_arrives() -
         with pytest.raises(NotPicklable, match="a run of this process"):
             pipeline("forkserver").add(Processor(Reader(stream).work)).run([1])
         assert next(stream) == 0
+
+
+def two_lanes() -> Pipeline[int, int]:
+    return Pipeline[int]().add(ReplicatingFork(2)).add(Pipe(), Pipe()).add(Join(2))
+
+
+def test_a_deep_copy_of_a_simulation_is_the_same_simulation() -> None:
+    simulation = two_lanes().simulate([1, 2], seed=3)
+    other = copy.deepcopy(simulation)
+    assert other == simulation
+    assert other.schedule == simulation.schedule
+    assert str(other.trace) == str(simulation.trace)
+    other.clear()
+    assert len(simulation) == 4
+
+
+def test_that_a_simulation_cannot_be_pickled_says_what_can() -> None:
+    with pytest.raises(TypeError, match=r"pickle list\(simulation\) and simulation\.schedule"):
+        pickle.dumps(two_lanes().simulate([1, 2]))
+
+
+def test_an_exploration_is_pickled_with_the_number_of_its_classes() -> None:
+    explored = two_lanes().explore([1, 2], schedules=3)
+    other = pickle.loads(pickle.dumps(explored))
+    assert repr(other) == repr(explored)
+    assert other.total == 6  # how often two lanes of two items can be interleaved: 4! / (2! 2!)
+    assert other.outputs == explored.outputs

@@ -74,6 +74,10 @@ class Found(NamedTuple):
         return f"{shrunk}\ndefault everywhere except: {self.words}"
 
 
+def not_known() -> None:
+    """How many classes there are, where nothing can work it out."""
+
+
 class Exploration(Generic[Out]):
     """What came of a search.
 
@@ -86,7 +90,7 @@ class Exploration(Generic[Out]):
     there are.
     """
 
-    def __init__(self, count: Callable[[], int | None] = lambda: None) -> None:
+    def __init__(self, count: Callable[[], int | None] = not_known) -> None:
         self.schedules = 0
         self.exhausted = False
         self.outputs: set[tuple[Out, ...]] = set()
@@ -95,6 +99,11 @@ class Exploration(Generic[Out]):
         self._done = 0.0  # how much of a search for every class is, if it was one
         self._count = count  # asked only when it matters: it takes longer than some searches
         self._seen: Counter[tuple[object, ...]] = Counter()
+
+    def __getstate__(self) -> dict[str, object]:
+        """All of it, with the number of classes, where that can be worked out; what works it out
+        stays with the pipeline."""
+        return {**self.__dict__, "total": self.total, "_count": not_known}
 
     @property
     def classes(self) -> int:

@@ -16,7 +16,8 @@ from typing_extensions import TypeVar
 
 from conveyor.items.short_repr import short_repr
 from conveyor.sim.schedulers.scheduler import Scheduler
-from conveyor.sim.search.simulation import Simulable, Simulation
+from conveyor.sim.search.simulable import Simulable
+from conveyor.sim.search.simulation import Simulation
 
 __all__ = ["schedules"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Generic, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Never
 
 from typing_extensions import TypeVar
 
@@ -47,12 +47,9 @@ from conveyor.sim.world.faulty_channel import CrashPlan
 from conveyor.sim.world.machine import BlackoutPlan
 from conveyor.sim.world.world import World
 
-__all__ = ["Attempt", "Simulable", "Simulation", "Simulator"]
+__all__ = ["Attempt", "Simulation", "Simulator"]
 
 Out = TypeVar("Out", default=object)
-In = TypeVar("In")
-# The outputs of something that can be simulated: a Simulation is a list, so it is invariant.
-Given = TypeVar("Given")
 In_co = TypeVar("In_co", covariant=True, default=object)
 
 SIMULATED: Final = ("simulated: time is virtual, so no seconds are measured",)
@@ -181,6 +178,16 @@ class Simulator:
             self.world.goes_back = False
         # It takes nothing over from other schedules
         self.second = World(pipeline, self.items, inspection=Inspection(perturbed=True))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Simulator:
+        """Gives itself: all results of one pipeline and its items share it."""
+        return self
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            "a Simulation cannot be pickled, as it holds its pipeline; pickle list(simulation) and"
+            " simulation.schedule, from which pl.replay(items, schedule) gives it again"
+        )
 
     def attempt(self, scheduler: Scheduler, crash_plans: Sequence[CrashPlan] = ()) -> Attempt:
         """One schedule, decided by `scheduler`."""
@@ -382,12 +389,3 @@ class Simulation(list[Out], Generic[Out, In_co]):
         return ordered_letters(
             self._simulator.pipeline.topology, map(delivered, self._attempt.letters)
         )
-
-
-class Simulable(Protocol[In, Given]):
-    """A pipeline with one open lane."""
-
-    def simulate(
-        self, items: Iterable[In], *, scheduler: Scheduler | None = None
-    ) -> Simulation[Given, In]:  # pyright: ignore[reportInvalidTypeArguments]
-        ...
