@@ -48,10 +48,14 @@ def test_the_sources_thread_ends_where_the_consumers_sent_on_the_last_record(
     wakeups: list[Wakeup],
 ) -> None:
     loop = LoopThatEndsAt(threading.current_thread())
+
+    def loop_of(_run: int, _feed: object) -> LoopThatEndsAt:
+        return loop
+
     ends = SimpleNamespace(
         puller=Puller,
         smallest_capacity=1,
-        source_loop=lambda *_: loop,
+        source_loop=loop_of,
         balancer=SimpleNamespace(room=lambda: 1),
         source=SimpleNamespace(outlets=[]),
         keeper=SimpleNamespace(),
