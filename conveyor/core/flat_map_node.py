@@ -58,7 +58,8 @@ class FlatMapNode(JobNode):
                 out, together = self.afresh([], limit)
             self.given = self.skipped = 0 if index else skip
             whole = len(out)  # of which none is this item's
-            most = together if whole else limit
+            # Those of one item may be more than go together, and leave once there is one behind.
+            most = max(whole, together) if whole else limit
             has_more = True
             try:
                 while has_more:

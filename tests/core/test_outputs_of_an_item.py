@@ -3,7 +3,8 @@ which it takes many outputs at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from conveyor.core.job_node import ALONE, JobNode
 from conveyor.core.nodes import node_for
+from conveyor.core.stamps import MARK
 from conveyor.items.sealing import Sealed
 from conveyor.stages import FlatMap
 
@@ -39,9 +41,11 @@ class Told:
         return self.answers.pop(0) if self.answers else False
 
 
-def node_of(job: Any, late: list[bool] | None = None) -> JobNode:
-    linger = None if late is None else Told(late)
-    return node_for(FlatMap(job), "stage", print, ALONE._replace(linger=linger))
+def node_of(job: Any, late: list[bool] | None = None, rooms: Sequence[int] = (1_000,)) -> JobNode:
+    """A node of a flat-map; `rooms`: for how many outputs there is room, each time that it asks."""
+    linger, room = None if late is None else Told(late), cycle(rooms)
+    around = ALONE._replace(linger=linger, room=lambda: next(room))
+    return node_for(FlatMap(job), "stage", print, around)
 
 
 def plain(out: Iterable[object]) -> list[Any]:
@@ -82,19 +86,30 @@ def test_a_list_is_cut_as_a_generator_of_the_same_outputs(
     st.lists(outputs, min_size=1, max_size=4),
     st.sampled_from(FORMS),
     st.integers(1, 50),
-    st.lists(st.booleans(), max_size=12),
+    st.none() | st.lists(st.booleans(), max_size=12),
+    st.lists(st.integers(0, 50), min_size=1, max_size=4),
+    st.booleans(),
 )
-def test_what_is_late_says_how_far_it_comes(
-    items: list[list[Any]], form: Any, limit: int, late: list[bool]
+def test_each_piece_says_how_far_it_comes_however_late_it_is_and_whatever_room_there_is(
+    items: list[list[Any]],
+    form: Any,
+    limit: int,
+    late: list[bool] | None,
+    rooms: list[int],
+    keeps_marks: bool,
 ) -> None:
+    node = node_of(form, late, rooms)
+    if keeps_marks:
+        node.keep_marks()
+    expected = [one or [MARK] for one in items] if keeps_marks else items
     given_out: list[object] = []
-    for out, done, extra in node_of(form, late)(list(items), 0, limit):
+    for out, done, extra in node(list(items), 0, limit):
         given_out += plain(out)
         assert len(out) <= limit
-        assert given_out == [each for one in items[:done] for each in one] + (
-            items[done][:extra] if extra else []
+        assert given_out == [each for one in expected[:done] for each in one] + (
+            expected[done][:extra] if extra else []
         )
-    assert given_out == [each for one in items for each in one]
+    assert given_out == [each for one in expected for each in one]
 
 
 @pytest.mark.parametrize("count", [3, 30])
