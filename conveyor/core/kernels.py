@@ -129,7 +129,8 @@ def give_each(
     (False, ['a', 'b', 'c'])
     """
     sealed, append, far = 0, out.append, FAR
-    usual: type[object] = int  # as in `map_slice`
+    # The branches of `map_slice`: to call a function for each output takes longer than they do
+    usual: type[object] = int
     record, take = NO_RECORD
     try:
         while (count := len(out)) < most and (count < looks.next or not looks.are_late(count, far)):

@@ -20,6 +20,7 @@ from conveyor.errors import JobExited, NotPicklable, RunError
 from conveyor.items.sealing import Bundle, Sealed, seal
 from conveyor.report import DeadLetter, Tally
 from conveyor.stages import Filter, FlatMap, Job, OnError, Processor
+from tests.lingers import Told
 
 POLICIES: tuple[OnError, ...] = ("raise", "skip", "dead_letter")
 KINDS = ("map", "filter", "flat")
@@ -452,18 +453,6 @@ def test_the_outputs_of_a_flat_map_are_cut_as_if_each_item_had_come_alone(
         *(record[0] for record in records[1:]),
         (len(items), 0),
     ]
-
-
-class Told:
-    """Says at each question, by a list, whether outputs have gathered for long enough."""
-
-    def __init__(self, answers: list[bool]) -> None:
-        self.answers = answers
-
-    def begin(self) -> None: ...
-
-    def is_over(self) -> bool:
-        return self.answers.pop(0) if self.answers else False
 
 
 class Twice(Processor[int, int]):

@@ -16,6 +16,7 @@ from conveyor.core.nodes import node_for
 from conveyor.core.stamps import MARK
 from conveyor.items.sealing import Sealed
 from conveyor.stages import FlatMap
+from tests.lingers import Told
 
 outputs = st.lists(
     st.integers(0, 3)
@@ -27,18 +28,6 @@ outputs = st.lists(
     max_size=40,
 ) | st.lists(st.integers(), max_size=40)
 FORMS = (list, tuple, iter)
-
-
-class Told:
-    """Says at each question, by a list, whether outputs have gathered for long enough."""
-
-    def __init__(self, answers: list[bool]) -> None:
-        self.answers = answers
-
-    def begin(self) -> None: ...
-
-    def is_over(self) -> bool:
-        return self.answers.pop(0) if self.answers else False
 
 
 def node_of(job: Any, late: list[bool] | None = None, rooms: Sequence[int] = (1_000,)) -> JobNode:

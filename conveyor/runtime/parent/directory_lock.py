@@ -83,4 +83,4 @@ def wait_for(descriptor: int, path: Path) -> None:
                 f"{path} is in use: another program keeps its run there. Wait until that has "
                 "ended, or give each a directory of its own"
             )
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # to wait in `flock` itself would have no limit
